@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # A file imports only from packages above its own.
 LAYERS = [
-    {"zoo/errors.py", "zoo/version.py", "zoo/quiet_import.py", "zoo/text.py", "zoo/seeding.py"},
+    {"zoo/errors.py", "zoo/version.py", "zoo/quiet_import.py", "zoo/text.py", "zoo/seeding.py", "zoo/hardware.py"},
     {"zoo/small_files.py", "zoo/yaml_text.py", "zoo/typed_values.py"},
     {"zoo/portable"},
     {"zoo/registry.py"},

@@ -92,7 +92,9 @@ class _TrainedComparison:
         self.sources = (job.source, *job.others)
         first = self.contestants[0]
         self.children = [self._jobs(first, source) for source in self.sources]
-        self.builders = {item.name: create_model_builder(item.model, job.task) for item in self.contestants}
+        self.builders = {
+            item.name: create_model_builder(item.model, job.task, hardware=job.hardware) for item in self.contestants
+        }
         tasks = {builder.task.name for builder in self.builders.values()}
         if len(tasks) > 1:
             raise UsageError(f"models of {' and '.join(sorted(tasks))} have different metrics", where="models")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from zoo.errors import JobError, UsageError
+from zoo.hardware import Hardware
 from zoo.jobs.search_options import Range
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import BuiltModel, call_build
@@ -34,6 +35,7 @@ class ModelBuilder:
         build: Function ``build(hp, spec)``; None for a Keras model that is already built.
         keras_model: The Keras model that is already built, if any.
         models: Catalogue names that a hyperparameter chooses from; empty for a single model.
+        hardware: Precision and devices that the networks are built for.
     """
 
     name: str
@@ -41,6 +43,7 @@ class ModelBuilder:
     build: Callable[..., Any] | None = None
     keras_model: Any = None
     models: tuple[str, ...] = ()
+    hardware: Hardware = field(default_factory=Hardware)
 
     @property
     def example(self) -> str:
@@ -54,11 +57,18 @@ class ModelBuilder:
         if self.build is None:
             return self.task.adopt(self.keras_model, spec)
         try:
-            built_model = call_build(self.build, hp, spec)
+            with self.hardware.apply():
+                built_model = call_build(self.build, hp, spec)
         except Exception as error:
             if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
                 raise
             raise JobError(f"{self.name}: the network does not fit into memory with these hyperparameters") from error
+        built_model.is_mixed = self.hardware.precision != "float32"
+        if built_model.trainer is not None and not self.hardware.is_default:
+            raise UsageError(
+                f"{self.name} has a training of its own, in float32 and on one device",
+                where="devices" if self.hardware.precision == "float32" else "precision",
+            )
         return built_model if built_model.preprocessing is not None else self.task.adopt(built_model.network, spec)
 
     def build_checked(
@@ -105,7 +115,7 @@ class ModelBuilder:
                 refused[name] = error.message
                 if len(refused) == len(self.models):
                     raise
-        return (_several(self.name, self.task.name, refused) if refused else self), refused
+        return (_several(self.name, self.task.name, self.hardware, refused) if refused else self), refused
 
     def space(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None
@@ -128,7 +138,9 @@ class ModelBuilder:
         return union
 
 
-def create_model_builder(model: Any, task: str | None = None, *, several: bool = False) -> ModelBuilder:
+def create_model_builder(
+    model: Any, task: str | None = None, *, several: bool = False, hardware: Hardware | None = None
+) -> ModelBuilder:
     """Return the builder for a job's ``model``.
 
     Args:
@@ -136,25 +148,32 @@ def create_model_builder(model: Any, task: str | None = None, *, several: bool =
             ``keras_tuner.HyperModel``; or a function ``build(hp, spec)`` or ``build(hp)``.
         task: Name of the task of a custom model; inferred from its loss by default.
         several: Whether a pattern that matches several models is allowed, as in a search.
+        hardware: Precision and devices that the networks are built for; by default float32 on one device.
 
     Raises:
         UsageError: If the model is none of these, or its task cannot be inferred.
     """
+    hardware = hardware or Hardware()
     if isinstance(model, str) and is_pattern(model):
         if not several:
             raise UsageError(f"{model!r} stands for several models; zoo tune searches among them", where="model")
-        return _several(model, task)
+        return _several(model, task, hardware)
     if isinstance(model, str):
         entry = resolve(model)
         if task is not None and task != entry.task:
             raise UsageError(f"{model} is of the task {entry.task}, not {task}", where="task")
-        return ModelBuilder(model, load_task(entry.task), _with_spec(entry.load_build()))
+        return ModelBuilder(model, load_task(entry.task), _with_spec(entry.load_build()), hardware=hardware)
     import keras
     import keras_tuner
 
     if isinstance(model, keras.Model):
         if not model.compiled:
             raise UsageError("the model must be compiled: call model.compile(…) before", where=model.name)
+        if not hardware.is_default:
+            raise UsageError(
+                "the model is built already; pass a function build(hp, spec), which is called with this setting",
+                where="devices" if hardware.precision == "float32" else "precision",
+            )
         return ModelBuilder(model.name, load_task(task) if task else find_task(model), keras_model=model)
     if isinstance(model, keras_tuner.HyperModel):
         name = type(model).__name__
@@ -167,10 +186,10 @@ def create_model_builder(model: Any, task: str | None = None, *, several: bool =
             "keras_tuner.HyperModel or a function build(hp, spec) is",
             where="model",
         )
-    return ModelBuilder(name, load_task(task) if task else _task_of_build(build, name), build)
+    return ModelBuilder(name, load_task(task) if task else _task_of_build(build, name), build, hardware=hardware)
 
 
-def _several(pattern: str, task: str | None, left_out: Collection[str] = ()) -> ModelBuilder:
+def _several(pattern: str, task: str | None, hardware: Hardware, left_out: Collection[str] = ()) -> ModelBuilder:
     """Return a builder for several models of one task, chosen by the first hyperparameter."""
     entries = {entry.name: entry for entry in match_entries(pattern) if entry.name not in left_out}
 
@@ -180,7 +199,7 @@ def _several(pattern: str, task: str | None, left_out: Collection[str] = ()) -> 
             return entries[name].load_build()(hp, spec)
 
     task_name = next(iter(entries.values())).task
-    return ModelBuilder(pattern, load_task(task_name), build, models=tuple(entries))
+    return ModelBuilder(pattern, load_task(task_name), build, models=tuple(entries), hardware=hardware)
 
 
 def _accept(argument: Any) -> None:

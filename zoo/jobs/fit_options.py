@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from zoo.errors import UsageError, describe_unknown
+from zoo.hardware import Hardware, Precision
 from zoo.jobs.data_options import LEAVE_ONE_GROUP_OUT, DataJob
 from zoo.jobs.job import Job
 from zoo.jobs.option import create_pair_validator, declare_option
@@ -86,6 +87,12 @@ class TrainJob(DataJob):
     deterministic: bool = declare_option(
         False, "Bit-identical weights each time on the same kind of machine; slower.", theme="Training"
     )
+    precision: Precision = declare_option(
+        "float32", "Precision of training: mixed computes in 16 bits, which is faster on GPUs.", theme="Training"
+    )
+    devices: Annotated[int, Field(ge=1)] | Literal["all"] = declare_option(
+        1, "Number of GPUs to train on, each with a part of each batch, or all.", theme="Training", metavar="N|all"
+    )
     track_layers: bool = declare_option(
         False, "Log the gradient norm and dead units of each layer after each epoch.", theme="Training"
     )
@@ -96,6 +103,11 @@ class TrainJob(DataJob):
     def _of_the_stored_job(cls, values: Any) -> Any:
         resumes = isinstance(values, dict) and values.get("resume") is not None
         return {"model": None, "source": None, **values} if resumes else values
+
+    @property
+    def hardware(self) -> Hardware:
+        """Precision and devices that networks are built for."""
+        return Hardware(self.precision, self.devices)
 
     @property
     def given(self) -> dict[str, Any]:

@@ -71,6 +71,7 @@ class BuiltModel:
         after_fit: Called with this object and the dataset when training is over, such as to store training rows.
         members: The models of an ensemble; empty for a single model. See :mod:`zoo.models.ensemble`.
         phases: Parts of training in which some layers are frozen; none to train all layers in all epochs.
+        is_mixed: Whether the network was built to be trained in mixed precision.
     """
 
     network: keras.Model
@@ -81,6 +82,7 @@ class BuiltModel:
     after_fit: Callable[[BuiltModel, Any], None] | None = None
     members: tuple[BuiltModel, ...] = ()
     phases: tuple[Phase, ...] = ()
+    is_mixed: bool = False
     _full_models: dict[Any, keras.Model] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
@@ -94,7 +96,15 @@ class BuiltModel:
         return sum(math.prod(weight.shape) for weight in self.network.trainable_weights)
 
     def run_after_fit(self, dataset: Any) -> None:
-        """Call ``after_fit``, if there is one: once the network has its final weights, trained here or restored."""
+        """Do what follows training, once the network has its final weights, trained here or restored.
+
+        A network that was trained in mixed precision computes in float32 from then on, as its exports do; and
+        ``after_fit`` is called, if there is one.
+        """
+        if self.is_mixed:
+            for network in filter(None, (self.network, self.inference)):
+                for layer in network._flatten_layers():
+                    layer.dtype_policy = keras.DTypePolicy("float32")
         if self.after_fit is not None:
             self.after_fit(self, dataset)
 

@@ -44,7 +44,7 @@ class Augment(keras.layers.Layer):
     """
 
     def __init__(self, shift: float, zoom: float, flip: bool = False, seed: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"dtype": "float32", **options})  # 16 bits are too few for positions
         self.shift, self.zoom, self.flip, self.seed = shift, zoom, flip, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
@@ -97,7 +97,7 @@ class ChangeColors(keras.layers.Layer):
     """
 
     def __init__(self, brightness: float, contrast: float, seed: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"dtype": "float32", **options})  # 16 bits are too few for positions
         self.brightness, self.contrast, self.seed = brightness, contrast, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
@@ -168,7 +168,7 @@ class MixImages(keras.layers.Layer):
     """
 
     def __init__(self, mixup: float, cutmix: float, seed: int | None = None, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**{"dtype": "float32", **options})  # 16 bits are too few for positions
         self.mixup, self.cutmix, self.seed = mixup, cutmix, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True

@@ -223,7 +223,7 @@ def run_repeats(job: TrainJob, *, callbacks: Sequence[Any] = (), progress: Progr
         UsageError: If the task does not support folds, or there are too few rows for them.
         JobError: If a run failed; ``zoo train --resume`` with the parent's id continues with the remaining runs.
     """
-    builder = create_model_builder(job.model, job.task)
+    builder = create_model_builder(job.model, job.task, hardware=job.hardware)
     if job.cv is not None and builder.task.no_folds is not None:
         raise UsageError(builder.task.no_folds, where="cv")
     dataset = builder.task.read(create_first_job(job))
@@ -261,7 +261,7 @@ def resume_repeats(
     if is_running(parent_run):
         raise UsageError(f"run {run_id} is still running, in process {unpack_tags(parent_run)[PROCESS_TAG]}")
     job = load_job(store, run_id, changes)
-    builder = create_model_builder(job.model, job.task)
+    builder = create_model_builder(job.model, job.task, hardware=job.hardware)
     dataset = builder.task.read(create_first_job(job))
     check_same_data(parent_run, dataset)
     existing = find_runs_below(store, run_id)

@@ -68,7 +68,7 @@ def run_train(
             )
     if job.deterministic:
         require_deterministic_kernels()
-    builder = create_model_builder(job.model, job.task)
+    builder = create_model_builder(job.model, job.task, hardware=job.hardware)
     dataset = dataset if dataset is not None else builder.task.read(job)
     builder.task.check_calibration(dataset, job)
     training = _Training.of(job, builder, dataset, callbacks, progress)
@@ -111,7 +111,7 @@ def resume_train(
     job = _job_of(store, run, changes)
     if job.deterministic:
         require_deterministic_kernels()
-    builder = create_model_builder(job.model, job.task)
+    builder = create_model_builder(job.model, job.task, hardware=job.hardware)
     dataset = builder.task.read(job)
     check_same_data(run, dataset)
     training = _Training.of(job, builder, dataset, callbacks, progress)

@@ -9,6 +9,11 @@ from typing import Any
 import keras
 
 
+def find_inner_optimizer(optimizer: Any) -> Any:
+    """Return the optimizer that has moments and averages, which with ``mixed_float16`` is inside another."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
 @contextmanager
 def apply_averaged_weights(network: keras.Model) -> Iterator[None]:
     """Give a network the moving average of its trained weights within the block, if its optimizer keeps one.
@@ -19,8 +24,8 @@ def apply_averaged_weights(network: keras.Model) -> Iterator[None]:
     Args:
         network: Compiled network.
     """
-    optimizer: Any = network.optimizer
-    if not optimizer.use_ema or not optimizer.built or int(optimizer.iterations) == 0:
+    optimizer = find_inner_optimizer(network.optimizer)
+    if not optimizer.use_ema or not optimizer.built or int(keras.ops.convert_to_numpy(optimizer.iterations)) == 0:
         yield
         return
     variables = optimizer._trainable_variables  # also those that are frozen now
@@ -43,7 +48,7 @@ def keep_raw_weights(network: keras.Model) -> Iterator[None]:
     Args:
         network: Compiled network.
     """
-    optimizer: Any = network.optimizer
+    optimizer = find_inner_optimizer(network.optimizer)
     optimizer.finalize_variable_values = lambda variables: None
     try:
         yield

@@ -66,8 +66,8 @@ class CompiledEpochs:
         # Whether one graph trains batches of both sizes.
         self.short = not xla and self.lengths is None
         self.widths = [0] if self.lengths is None else choose_widths(self.lengths, epochs * self.rows // batch_size)
-        _build_state(network, _gathered(self.data, tf.constant([0]), self.longest))
-        self._runs = {width: _Traced(partial(self._epoch, width), xla=xla) for width in self.widths}
+        self._build_state(gather_rows(self.data, tf.constant([0]), self.longest))
+        self._runs = {width: self._create_run(width, xla=xla) for width in self.widths}
 
     def feed(self, arrays: Arrays) -> None:
         """Replace the training rows; with the same number of rows, nothing is traced again."""
@@ -99,6 +99,16 @@ class CompiledEpochs:
                 step += len(chosen)
         return {name: float(value) for name, value in self.network.get_metrics_result().items()}
 
+    def _build_state(self, batch: Any) -> None:
+        """Create the variables of optimizer, loss and metrics, which a compiled function cannot create."""
+        self.network.optimizer.build(self.network.trainable_variables)
+        self.network.test_step(batch)
+        self.network.reset_metrics()
+
+    def _create_run(self, width: int, *, xla: bool) -> Callable[..., None]:
+        """Return the function of data, batches, their sizes and rates that trains steps on sequences of a width."""
+        return _Traced(partial(self._epoch, width), xla=xla)
+
     def _sorted(self, full: np.ndarray) -> np.ndarray:
         """Return batches of rows of similar length, in an order independent of their lengths."""
         assert self.lengths is not None
@@ -121,7 +131,7 @@ class CompiledEpochs:
             chosen = batches[step] if sizes is None else batches[step][: sizes[step]]
             if rates is not None:
                 self.network.optimizer.learning_rate.assign(rates[step])
-            self.network.train_step(_gathered(data, chosen, {**self.longest, self.name: width}))
+            self.network.train_step(gather_rows(data, chosen, {**self.longest, self.name: width}))
             return [step + 1]
 
         tf.while_loop(lambda step: step < batches.shape[0], body, [tf.constant(0)], parallel_iterations=1)
@@ -234,8 +244,8 @@ def can_compile(network: keras.Model) -> str | None:
             return f"the model overrides {method}"
     if network.run_eagerly:
         return "the model is compiled to run eagerly"
-    if getattr(network, "_distribute_strategy", None) is not None:
-        return "the model is distributed"
+    if not isinstance(getattr(network, "_distribute_strategy", None), tf.distribute.MirroredStrategy | None):
+        return "the model is distributed by another strategy than tf.distribute.MirroredStrategy"
     return None
 
 
@@ -278,15 +288,14 @@ def benefits_from_xla(network: keras.Model, steps: int) -> bool:
     return steps >= (RECURRENT_LEAST_STEPS if recurrent else XLA_LEAST_STEPS)
 
 
-def _build_state(network: keras.Model, batch: Any) -> None:
-    """Create the variables of optimizer, loss and metrics, which a compiled function cannot create."""
-    network.optimizer.build(network.trainable_variables)
-    network.test_step(batch)
-    network.reset_metrics()
+def gather_rows(data: Any, rows: Any, widths: Mapping[str, int]) -> Any:
+    """Return the selected rows of inputs, target and weight; sequences are padded and their lengths added.
 
-
-def _gathered(data: Any, rows: Any, widths: Mapping[str, int]) -> Any:
-    """Return the selected rows of inputs, target and weight; sequences are padded and their lengths added."""
+    Args:
+        data: Tensors of inputs, target and weight.
+        rows: Row numbers.
+        widths: Number of steps that each input of sequences is padded to.
+    """
     x, y, weight = data
     if isinstance(x, Mapping):
         gathered: dict[str, Any] = {}

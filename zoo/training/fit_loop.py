@@ -13,7 +13,8 @@ from zoo.errors import UsageError
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import Trainer
 from zoo.models.phases import Phase, PhasedTraining
-from zoo.training.averaged_weights import apply_averaged_weights, keep_raw_weights
+from zoo.training.averaged_weights import apply_averaged_weights, find_inner_optimizer, keep_raw_weights
+from zoo.training.distributed_epochs import create_epochs
 from zoo.training.epochs import (
     CompiledEpochs,
     CompiledScores,
@@ -131,7 +132,7 @@ class SupervisedState(TrainingState):
 
     def finish(self) -> FitResult:
         """Restore the best weights, or without a validation split the last ones, and return the result."""
-        averages = self.network.optimizer.use_ema and self.result.epochs_run > 0
+        averages = find_inner_optimizer(self.network.optimizer).use_ema and self.result.epochs_run > 0
         if averages and not self.monitored and self.result.stopped != "diverged":
             self.keep_weights()
         return super().finish()
@@ -180,7 +181,7 @@ def _fit_compiled(state: SupervisedState, train: Arrays) -> None:
     def run(epoch: int) -> dict[str, float]:
         if state.enter_epoch(epoch) or not compiled:
             batch = settings.batch(rows)
-            compiled[:] = [CompiledEpochs(state.network, train, batch, epochs=settings.epochs, xla=xla)]
+            compiled[:] = [create_epochs(state.network, train, batch, epochs=settings.epochs, xla=xla)]
         return compiled[0].run(state.order(epoch), state.rates(epoch, steps))
 
     _run_epochs(state, run)
@@ -203,7 +204,7 @@ def _fit_streamed(state: SupervisedState, train: StreamedArrays) -> None:
         seen = step = 0
         for number, arrays in enumerate(train.buffers(epoch, batch)):
             if not compiled:
-                compiled.append(CompiledEpochs(state.network, arrays, batch, xla=xla))
+                compiled.append(create_epochs(state.network, arrays, batch, xla=xla))
             compiled[0].feed(arrays)
             order = np.random.default_rng([plan.seed, epoch, number]).permutation(len(arrays))
             many = settings.steps(len(arrays))

@@ -172,7 +172,7 @@ class Finishing:
             restore_weights(self.folder.trial(best.trial_id) / WEIGHTS_FILE, built_model)
             built_model.run_after_fit(self.dataset)
         result = dataclasses.replace(fit_result(best.result), seconds=best.seconds)
-        named = builder if not builder.models else create_model_builder(values[MODEL])
+        named = builder if not builder.models else create_model_builder(values[MODEL], hardware=self.job.hardware)
         run = TrackedRun.reopen(self.store, best.run_id)
         with end_run(run):
             if self.job.cv is not None:
@@ -206,7 +206,7 @@ class Finishing:
         file = self.folder.path / "refit.json"
         job = job.model_copy(update=_on_all_rows(job, self.dataset, file))
         self.progress.say(f"the best trial is trained once more on training and validation rows, for {epochs} epochs")
-        builder = create_model_builder(values.get(MODEL, self.job.model), self.job.task)
+        builder = create_model_builder(values.get(MODEL, self.job.model), self.job.task, hardware=self.job.hardware)
         dataset = builder.task.read(job)
         built_model = builder.build_model(restore_hyperparameters(values), dataset.spec, seed=job.seed)
         tags = {**run_tags(builder, dataset, REFIT, job.seed), "zoo.trial": best.trial_id}

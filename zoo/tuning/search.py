@@ -196,6 +196,7 @@ class SearchLoop:
             "epochs": record.stopped_at or record.epochs or plan.job.epochs,
             "threads": choose_threads(plan.job),
             "deterministic": plan.job.deterministic,
+            "hardware": plan.job.hardware,
             "rungs": list(plan.rungs),
             "fits": [list(fit) for fit in plan.fits],
             "folds": plan.folds,

@@ -72,10 +72,10 @@ def run_trial(channel: Channel, payload: dict[str, Any]) -> dict[str, Any]:
     Args:
         channel: Channel to the driver.
         payload: ``model``, ``task``, ``source`` (of the job, if it is an environment), ``folder`` (of the trial),
-            ``hyperparameters``, ``epochs``, ``threads``, ``deterministic`` (as in the job), ``rungs`` (epochs after
-            which the driver decides), ``fits`` (pairs of a data folder and a seed), ``folds`` (whether the fits are
-            folds), ``objective``, its ``prefix`` and ``direction``, ``measured`` (additional quantities to measure)
-            and ``constraints`` (to be satisfied before training starts).
+            ``hyperparameters``, ``epochs``, ``threads``, ``deterministic`` and ``hardware`` (as in the job), ``rungs``
+            (epochs after which the driver decides), ``fits`` (pairs of a data folder and a seed), ``folds`` (whether
+            the fits are folds), ``objective``, its ``prefix`` and ``direction``, ``measured`` (additional quantities to
+            measure) and ``constraints`` (to be satisfied before training starts).
 
     Returns:
         The fit result as a dict under ``result``, the declared search space and its values under ``space`` and
@@ -151,7 +151,9 @@ class _Fit:
 
     def __init__(self, channel: Channel, payload: dict[str, Any], data: Path, seed: int, folder: Path) -> None:
         self.dataset = load_dataset(data)
-        self.builder = create_model_builder(payload["model"], payload["task"], several=True)
+        self.builder = create_model_builder(
+            payload["model"], payload["task"], several=True, hardware=payload["hardware"]
+        )
         self.task, self.seed, self.data, self.folder = self.builder.task, seed, data, folder
         if payload["source"] is not None:
             self.task.open_source(payload["source"])

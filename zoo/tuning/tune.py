@@ -75,7 +75,7 @@ def tune(job: TuneJob, *, verbose: bool = False, quiet: bool = False) -> Search:
     expected, began = None, time.perf_counter()
     if job.resume is not None:
         job, expected = _resumed(job, job.resume)
-    builder = create_model_builder(job.model, job.task, several=True)
+    builder = create_model_builder(job.model, job.task, several=True, hardware=job.hardware)
     if builder.build is None:
         raise UsageError("a built model has no hyperparameters to search; pass a function build(hp, spec)")
     dataset = builder.task.read(job)
