@@ -15,6 +15,7 @@ from zoo.networks.dropout import Dropout
 from zoo.networks.recurrent import PoolSteps
 from zoo.spec import SequenceInput, Spec
 
+from ._augmentation import add_augmentation, declare_augmentation
 from ._summary import MOMENTUM, declare_inputs, join_statistics
 
 UPDATES, FEWEST_EPOCHS, MOST_EPOCHS = 1_500, 20, 150
@@ -27,15 +28,16 @@ def build_convolutional_model(
     """Return the compiled model; the models that call this describe their own hyperparameters.
 
     Args:
-        hp: KerasTuner's hyperparameters; here ``statistics`` and, for texts, ``embedding``.
+        hp: KerasTuner's hyperparameters; here ``statistics``, augmentation and, for texts, ``embedding``.
         spec: Spec with a sequence or a text.
         knobs: From :func:`declare_training`.
         add_layers: Function from steps (B, T, F) and the mask of real steps (B, T) to a summary (B, D).
     """
     embedding, statistics = declare_inputs(hp, spec)
-    dropout = knobs.get("dropout")
+    dropout, augmentation = knobs.get("dropout"), declare_augmentation(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
+        steps, real = add_augmentation(steps, real, augmentation)
         hidden = add_layers(steps, real)
         if statistics:
             hidden = join_statistics(hidden, steps, real)

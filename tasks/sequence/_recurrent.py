@@ -11,6 +11,7 @@ from zoo.networks import Knobs, add_recurrent_layers, build_sequence_model
 from zoo.networks.recurrent import GroupSteps
 from zoo.spec import SequenceInput, Spec, TextInput
 
+from ._augmentation import add_augmentation, declare_augmentation
 from ._summary import declare_inputs, join_statistics
 
 MOST_STEPS, WIDEST_WINDOW = 64, 32  # of a recurrent layer by default, on average
@@ -33,9 +34,10 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     bidirectional = hp.Boolean("bidirectional", default=True)
     summary = hp.Choice("summary", ["last", "mean", "max", "mean_max"], default="last")
     embedding, statistics = declare_inputs(hp, spec)
-    window = declare_window(hp, spec)
+    window, augmentation = declare_window(hp, spec), declare_augmentation(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
+        steps, real = add_augmentation(steps, real, augmentation)
         inputs, mask = GroupSteps(window, name="windows")(steps, real) if window > 1 else (steps, real)
         hidden = add_recurrent_layers(
             inputs, mask, knobs, kind=kind, units=units, layers=layers, bidirectional=bidirectional, summary=summary

@@ -35,6 +35,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         filters: Number of filters of each length of kernel.
         kernel: Length of the longest kernel in steps; two others have a half and a quarter of it.
         statistics: Whether the output layer also sees statistics of the values, for numbers only.
+        slicing: Largest fraction of a sequence's steps that are left out in training, for numbers only.
+        jitter: Standard deviation of noise in training, in standard deviations of the values, for numbers only.
+        scaling: Standard deviation of a random factor of each column in training, for numbers only.
         embedding: Width of the embedding of each character or word, for texts only.
     """
     knobs = declare_training(hp, spec)

@@ -27,6 +27,9 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         window: Steps that are joined to one before the recurrent layers, for numbers only; by default so many that
             some 64 are left on average.
         statistics: Whether the output layer also sees statistics of the values, for numbers only.
+        slicing: Largest fraction of a sequence's steps that are left out in training, for numbers only.
+        jitter: Standard deviation of noise in training, in standard deviations of the values, for numbers only.
+        scaling: Standard deviation of a random factor of each column in training, for numbers only.
         embedding: Width of the embedding of each character or word, for texts only.
     """
     return build_recurrent_model(hp, spec, keras.layers.SimpleRNN)
