@@ -14,7 +14,8 @@ from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
 from zoo.jobs.data_options import DataJob
 from zoo.jobs.fit_options import TaskOptions
-from zoo.preprocessing.sequences import SequencePreprocessing
+from zoo.preprocessing.compose import preprocess_sequence
+from zoo.preprocessing.input_preprocessing import InputPreprocessing
 from zoo.spec import Spec, TextInput
 from zoo.supervised.supervised_task import SupervisedTask
 
@@ -26,6 +27,9 @@ class Options(TaskOptions):
 
     series: str | None = Field(None, description="column of a long table that says which series a row belongs to")
     time: str | None = Field(None, description="column of a long table that orders the rows of a series")
+    static: tuple[str, ...] = Field(
+        (), description="column with one value for each sequence of numbers, read beside it; may be repeated"
+    )
     text: str | None = Field(None, description="column of texts; default the only one there is")
     unit: Literal["character", "word"] | None = Field(None, description="what a text is cut into; default by the texts")
     vocabulary: int | None = Field(
@@ -33,6 +37,11 @@ class Options(TaskOptions):
     )
     kind: Literal["class", "number"] | None = Field(None, description="what the target is; default by its values")
     max_length: int | None = Field(None, ge=1, description="steps that are kept of a sequence; default all")
+
+    @field_validator("static", mode="before")
+    @classmethod
+    def _as_names(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
 
     @field_validator("unit", mode="before")
     @classmethod
@@ -53,6 +62,7 @@ class Sequence(SupervisedTask):
         return SequenceLayout(
             series=options_.series,
             time=options_.time,
+            static=options_.static,
             text=options_.text,
             targets=job.target,
             drop=job.drop,
@@ -65,9 +75,9 @@ class Sequence(SupervisedTask):
         """Return the layout that turns rows for a trained model into sequences."""
         return SequenceLayout.of_spec(spec).layout()
 
-    def standard(self, spec: Spec) -> SequencePreprocessing:
-        """Return the standard preprocessing of sequences."""
-        return SequencePreprocessing(spec)
+    def standard(self, spec: Spec) -> InputPreprocessing:
+        """Return the standard preprocessing of sequences, and of the columns beside them."""
+        return preprocess_sequence(spec)
 
     def takes(self, ranks: set[int]) -> bool:
         """Return whether a model's inputs may be sequences."""

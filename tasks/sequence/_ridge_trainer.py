@@ -22,6 +22,7 @@ from zoo.training.streamed_arrays import StreamedArrays
 
 from ._ridge import RidgeFit, choose_temperature, fit_ridge
 
+FEATURES = "joined_features"  # name of the layer whose output is solved
 ADAPTED_ROWS, MOST_SOLVED = 1000, 100_000_000  # values of the features that are solved
 
 
@@ -29,7 +30,7 @@ def add_ridge_head(features: Any, spec: Spec) -> tuple[Any, keras.losses.Loss]:
     """Return an output layer for :class:`RidgeTrainer`, which has no hyperparameters, and the loss.
 
     Args:
-        features: (B, P), from a layer called ``features``.
+        features: (B, P), from a layer called :data:`FEATURES`.
         spec: Spec with targets; ordered classes become classes without an order.
     """
     targets = tuple(dataclasses.replace(target, ordered=False) for target in spec.targets)
@@ -65,7 +66,7 @@ class RidgeTrainer(Trainer):
             rows = np.sort(np.random.default_rng(state.plan.seed).permutation(rows)[:most])
             state.plan.recorder.say(f"the output layer is computed from {most:,} of {len(train):,} rows, for memory")
         inputs = {name: values[rows] for name, values in train.x.items()}
-        features = forward(keras.Model(network.inputs, network.get_layer("features").output), inputs)
+        features = forward(keras.Model(network.inputs, network.get_layer(FEATURES).output), inputs)
         state.plan.recorder.within(1, 0.5)
         weight = np.ones(len(rows)) if train.weight is None else np.asarray(train.weight, float)[rows]
         solved = list(self._solve(features.astype(np.float64), train.y[rows], weight))
@@ -76,7 +77,7 @@ class RidgeTrainer(Trainer):
             for index, weights in enumerate(solved):
                 network.get_layer(f"output_{index}").set_weights(weights)
         # The features of the rows are known: computing them again would take as long as the first time.
-        head = keras.Model(network.get_layer("features").output, network.output)
+        head = keras.Model(network.get_layer(FEATURES).output, network.output)
         head.compile(loss=network.loss)
         arrays = Arrays(features, train.y[rows], None if train.weight is None else train.weight[rows])
         state.after_epoch({"loss": CompiledScores(head, arrays).loss_and_prediction()[0]})

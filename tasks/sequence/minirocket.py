@@ -23,10 +23,12 @@ from zoo.networks import Knobs
 from zoo.networks.recurrent import RealSteps
 from zoo.networks.rocket import WIDTH, Differences, RocketFeatures, SequenceStatistics
 from zoo.portable.preprocessing import LENGTH
-from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
+from zoo.preprocessing.compose import preprocess_sequence
+from zoo.preprocessing.sequences import CODES, STEPS
+from zoo.preprocessing.table import is_column, join_features, preprocess_table
 from zoo.spec import SequenceInput, Spec, TextInput
 
-from ._ridge_trainer import RidgeTrainer, add_ridge_head
+from ._ridge_trainer import FEATURES, RidgeTrainer, add_ridge_head
 
 MOST_THRESHOLDS, MOST_VALUES = 48, 5e7  # by default: thresholds, and values of the features of all rows
 MOST_TOKENS, LEVELS = 64, 8
@@ -39,7 +41,8 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         thresholds: Thresholds of each of the 84 kernels, which three features each belong to; the default is 48, or
             fewer for more than 2,000 rows.
         differences: Whether the differences between steps get features too.
-        statistics: Weight of the statistics of the values, as a multiple of the weight of all other features.
+        statistics: Weight of the statistics of the values, and of columns beside the sequences, as a multiple of the
+            weight of the kernels' features.
     """
     knobs = Knobs(hp, defaults={"epochs": 1, "patience": 1})
     differences = hp.Boolean("differences", default=True)
@@ -49,7 +52,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
     share = hp.Float("statistics", 0.01, 10, sampling="log", default=0.3)
 
     check_data(spec)
-    preprocessing = SequencePreprocessing(spec)
+    preprocessing = preprocess_sequence(spec)
     inputs = preprocessing.tensors()
     steps, longest = _add_steps(inputs, spec)
     real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
@@ -58,11 +61,16 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
         changes = Differences(name="differences")(steps, real)
         parts.append(RocketFeatures(longest, thresholds, name="kernels_of_differences")(changes, real))
     parts.append(SequenceStatistics(LEVELS, name="statistics")(steps, real))
-    features = keras.layers.Concatenate(name="features")(parts)
+    importances = [1.0, share]
+    if any(is_column(input_) for input_ in spec.inputs):
+        parts.append(join_features(inputs, preprocess_table(spec)))
+        importances.append(share)
+    features = keras.layers.Concatenate(name=FEATURES)(parts)
     output, loss = add_ridge_head(features, spec)
     knobs.training(spec.rows)
     widths = [part.shape[-1] for part in parts]
-    trainer = RidgeTrainer(spec, widths=(sum(widths[:-1]), widths[-1]), importances=(1.0, share))
+    kernels = 1 + differences
+    trainer = RidgeTrainer(spec, widths=(sum(widths[:kernels]), *widths[kernels:]), importances=importances)
     return assemble(preprocessing, inputs, output, loss, knobs, trainer=trainer)
 
 

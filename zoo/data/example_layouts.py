@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from zoo.data.columns.date_parsing import find_date_format
+from zoo.data.columns.describe_table import describe_table
 from zoo.data.columns.number_notation import find_numbers
 from zoo.data.examples.array_columns import (
     IMAGE,
@@ -35,9 +36,10 @@ from zoo.data.sources.read import Table, read_table
 from zoo.data.splitting.time_order import read_counts, read_moments
 from zoo.data.unsupported_targets import check_mask_folders
 from zoo.errors import MOST_NAMES, DataError, UsageError, find_nearest_name, join_first
-from zoo.spec import Input, SequenceInput, Spec, Target, TextInput
+from zoo.spec import ColumnInput, Input, SequenceInput, Spec, Target, TextInput
 
 MOST_CHARACTERS, MOST_WORDS = 1000, 10_000
+RESERVED = (SEQUENCE, "length", "steps", "codes", "features")  # names of a model's other inputs
 _NO_FORECAST = (
     ". This task predicts one class or number for each whole series, and does not forecast its next values; zoo list "
     "has the models that do"
@@ -108,6 +110,7 @@ class SequenceLayout:
     Args:
         series: Column of a long table with the series that a row belongs to.
         time: Column that orders the rows of a series.
+        static: Columns beside a sequence of numbers, with one value for each.
         text: Column of texts; default the only one.
         targets: Columns to predict; default the source's target.
         drop: Columns that are left out.
@@ -120,6 +123,7 @@ class SequenceLayout:
 
     series: str | None = None
     time: str | None = None
+    static: Collection[str] = ()
     text: str | None = None
     targets: Collection[str] = ()
     drop: Collection[str] = ()
@@ -136,6 +140,7 @@ class SequenceLayout:
         return cls(
             series=spec.options.get("series"),
             time=spec.options.get("time"),
+            static=list(dict.fromkeys(input_.name for input_ in spec.of_kind(ColumnInput) if input_ not in text)),
             text=text[0].name if text else None,
             targets=[target.name for target in spec.targets],
             columns=list(sequence[0].columns) or None if sequence else None,
@@ -150,6 +155,7 @@ class SequenceLayout:
         """Return a table with one row per sequence."""
         table = read_table(source, text=[*text, *([self.text] if self.text else [])], cells=SEQUENCE)
         has_arrays = bool(find_array_columns(table.frame))
+        self._check_static(table)
         served = has_arrays and self.columns is not None  # a model trained on a long table also accepts sequences
         if (self.series is not None or self.time is not None) and not served:
             return self._grouped(table)
@@ -157,6 +163,9 @@ class SequenceLayout:
             raise UsageError("the source has sequences of numbers, not a column of texts", where="text")
         if not has_arrays and not isinstance(source, Table):
             self.text = self._text_column(table)
+            if self.static:
+                message = "it is for sequences of numbers; models of tables read texts and other columns together"
+                raise UsageError(message, where="static")
         return table
 
     def describe(self, frame: pd.DataFrame, targets: tuple[Target, ...], task: str) -> tuple[Spec, list[str]]:
@@ -171,8 +180,24 @@ class SequenceLayout:
             unit = self.unit or _natural_unit(frame[name])
             max_tokens = self.vocabulary or (MOST_CHARACTERS if unit == CHARACTER else MOST_WORDS)
             input_ = describe_text(name, frame[name], unit=unit, vocabulary=max_tokens, where=where)
-        ignored = [str(column) for column in frame if column != name and column != self.series]
-        return Spec(task, (input_,), targets, len(frame)), _ignored(ignored)
+        ignored = [str(column) for column in frame if column not in (name, self.series, *self.static)]
+        inputs, notes = [input_], _ignored(ignored)
+        if self.static:
+            described, notes_of_columns = describe_table(frame[[*self.static]], (), task)
+            inputs += described.inputs
+            notes += notes_of_columns
+        return Spec(task, tuple(inputs), targets, len(frame)), notes
+
+    def _check_static(self, table: Table) -> None:
+        columns = [str(column) for column in table.frame.columns]
+        for name in self.static:
+            if name not in columns:
+                message = f"there is no column {name!r} for --static; columns: {join_first(columns, MOST_NAMES)}"
+                raise DataError(message, where=table.source, nearest=find_nearest_name(name, columns))
+            if name in (self.series, self.time, *self.targets):
+                raise UsageError(f"{name} is the series, the time or the target already", where="static")
+            if name in RESERVED:
+                raise UsageError(f"a column beside a sequence cannot be called {name}; rename it", where="static")
 
     def _targets(self, table: Table) -> tuple[str, ...]:
         return tuple(self.targets) or ((table.target,) if table.target is not None else ())
@@ -210,10 +235,10 @@ class SequenceLayout:
         assert self.series is not None
         assert self.time is not None
         targets = self._targets(table)
-        table = _with_numbers(table, {self.series, self.time, *targets, self.split, *self.drop})
+        others = {self.series, self.time, *targets, self.split, *self.drop, *self.static}
+        table = _with_numbers(table, others)
         frame = table.frame
         if self.columns is None:
-            others = {self.series, self.time, *targets, self.split, *self.drop}
             self.columns = [
                 str(name)
                 for name in frame.columns
@@ -226,7 +251,11 @@ class SequenceLayout:
             while self.cells in frame.columns:
                 self.cells += "_"
         grouped = _by_series(table, self.series, self.time, self.columns, self.cells)
-        constant = [*((f"target {target!r}", target) for target in targets), (f"split in {self.split!r}", self.split)]
+        constant = [
+            *((f"target {target!r}", target) for target in targets),
+            (f"split in {self.split!r}", self.split),
+            *((f"column {name!r} of --static", name) for name in self.static),
+        ]
         for what, column in constant:
             if column is not None and column in frame.columns:
                 advice = _NO_FORECAST if column in targets else ""

@@ -14,8 +14,12 @@ from zoo.models.shared_hyperparameters import Knobs
 from zoo.networks.dropout import Dropout
 from zoo.networks.heads import add_head
 from zoo.portable.preprocessing import LENGTH
-from zoo.preprocessing.sequences import CODES, STEPS, SequencePreprocessing
+from zoo.preprocessing.compose import preprocess_sequence
+from zoo.preprocessing.sequences import CODES, STEPS
+from zoo.preprocessing.table import TablePreprocessing, is_column, join_features
 from zoo.spec import Spec, TextInput
+
+JOINED_UNITS = 64  # of the layer that joins a sequence with the columns beside it
 
 
 @keras.saving.register_keras_serializable("zoo")
@@ -119,12 +123,12 @@ def build_sequence_model(
     """Return the compiled model of sequences or texts for any target.
 
     Args:
-        spec: Spec with a sequence or a text as its only input.
+        spec: Spec with a sequence or a text, and perhaps columns beside it.
         knobs: Provide loss, optimizer and training length.
         hidden: Function from steps (B, T, F) and the mask of real steps (B, T) to the input of the head (B, D).
         embedding: Width of token embeddings, for texts.
     """
-    preprocessing = SequencePreprocessing(spec)
+    preprocessing = preprocess_sequence(spec)
     inputs = preprocessing.tensors()
     if CODES in inputs:
         size = len(spec.only(TextInput).vocabulary) + 1
@@ -132,9 +136,18 @@ def build_sequence_model(
     else:
         steps = inputs[STEPS]
     real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
-    output, loss = add_head(hidden(steps, real), spec, knobs)
+    output, loss = add_head(_join_columns(hidden(steps, real), inputs, spec), spec, knobs)
     knobs.training(spec.rows)
     return assemble(preprocessing, inputs, output, loss, knobs)
+
+
+def _join_columns(hidden: Any, inputs: dict[str, Any], spec: Spec) -> Any:
+    """Return the summary of sequences (B, D) and the columns beside them as one hidden layer."""
+    if not any(is_column(input_) for input_ in spec.inputs):
+        return hidden
+    columns = join_features(inputs, TablePreprocessing(spec, "standard"))
+    together = keras.layers.Concatenate(name="sequence_and_columns")([hidden, columns])
+    return keras.layers.Dense(JOINED_UNITS, activation="relu", name="with_columns")(together)
 
 
 def add_recurrent_layers(

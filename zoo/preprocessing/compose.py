@@ -67,3 +67,15 @@ def compose(spec: Spec, *, scaling: str = "standard") -> ComposedPreprocessing:
         parts.append(TablePreprocessing(spec, scaling))
     parts += [BY_KIND[type(input_)](spec, input_.key) for input_ in spec.inputs if not is_column(input_)]
     return ComposedPreprocessing(tuple(parts))
+
+
+def preprocess_sequence(spec: Spec) -> InputPreprocessing:
+    """Return the preprocessing of the only sequence or text of a spec, and of the columns beside it, if any.
+
+    Args:
+        spec: Spec with one sequence or text.
+    """
+    sequence = SequencePreprocessing(spec)
+    if not any(is_column(input_) for input_ in spec.inputs):
+        return sequence
+    return ComposedPreprocessing((sequence, TablePreprocessing(spec, "standard")))
