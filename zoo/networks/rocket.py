@@ -161,7 +161,9 @@ class SequenceStatistics(keras.layers.Layer):
         shown, number = tf.cast(real, tf.float32)[..., None], tf.reduce_sum(tf.cast(real, tf.float32), axis=1)
         count = tf.maximum(number, 1.0)[:, None]
         mean = tf.reduce_sum(steps * shown, axis=1) / count
-        deviation = tf.sqrt(tf.reduce_sum(shown * (steps - mean[:, None]) ** 2, axis=1) / count)
+        variance = tf.reduce_sum(shown * (steps - mean[:, None]) ** 2, axis=1) / count
+        varies = variance > 0  # the gradient of the root of zero is not finite
+        deviation = tf.where(varies, tf.sqrt(tf.where(varies, variance, 1.0)), 0.0)
         low = tf.reduce_min(tf.where(real[..., None], steps, np.inf), axis=1)
         high = tf.reduce_max(tf.where(real[..., None], steps, -np.inf), axis=1)
         last = tf.gather(steps, tf.maximum(tf.cast(number, tf.int32) - 1, 0), axis=1, batch_dims=1)
