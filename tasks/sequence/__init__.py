@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Sequence as Sequence_
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from zoo.data.dataset import Split
+from zoo.data.dataset import Dataset, Split
 from zoo.data.example_layouts import SequenceLayout
 from zoo.data.layout import Layout, refuse_kinds_of_columns
 from zoo.data.ragged import Ragged
@@ -86,6 +88,19 @@ class Sequence(SupervisedTask):
     def strong_model(self, spec: Spec) -> str:
         """Return the model for texts or for numbers that needs few examples."""
         return "sequence/text" if spec.of_kind(TextInput) else "sequence/minirocket"
+
+    def check_run(
+        self, model: Any, dataset: Dataset, hyperparameters: Mapping[str, Any], history: Mapping[str, Sequence_[float]]
+    ) -> tuple[Sequence_[Any], Mapping[str, Callable[[], Any]]]:
+        """Return no findings, and a figure of the steps or words that validation predictions depend on."""
+        from ._attribution_figures import draw_attributions
+        from ._attributions import can_attribute
+
+        rules = self.rules(dataset.spec)
+        if not can_attribute(dataset, model):
+            return (), {}
+        draw = partial(draw_attributions, model, dataset, lambda inputs: rules.decode(self.output(model, inputs)))
+        return (), {"integrated_gradients": draw}
 
     def draw(
         self, model: Any, split: Split, spec: Spec, truth: np.ndarray, prediction: np.ndarray

@@ -1,4 +1,4 @@
-"""Accuracy by length: counted in bins of equal mass, with Wilson's intervals."""
+"""Accuracy by length, with Wilson's intervals; and what predictions depend on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 from scipy import stats
 
-from zoo.figures.sequences import MOST_BINS, accuracy_by_length
+from zoo.figures.sequences import (
+    MOST_BINS,
+    MOST_CHANNELS,
+    MOST_LINES,
+    accuracy_by_length,
+    attributed_sequences,
+    attributed_texts,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 rng = np.random.default_rng(0)
@@ -90,3 +97,36 @@ def test_lengths_that_are_frequent_have_their_own_bin(often: int) -> None:
     middle, share, _ = drawn(accuracy_by_length(lengths, lengths == 3))
     assert (middle[0], share[0]) == (3, 1)
     assert share[-1] == 0
+
+
+def test_the_channels_with_the_greatest_contributions_are_drawn() -> None:
+    curves = [rng.normal(size=(length, 6)) for length in (1, 30)]
+    parts = [np.ones(curve.shape) * [1, 6, 2, -5, 3, 4] for curve in curves]
+    figure = attributed_sequences(curves, parts, ["a, truth b", "c"], channels=list("uvwxyz"), baseline=np.zeros(6))
+    panels: Any = figure.axes
+    labels = [panel.get_ylabel() for panel in panels]
+    assert [label for label in labels if label] == ["v", "x", "z", "y", "all 6 channels"]
+    assert len(panels) == 2 * (MOST_CHANNELS + 1) + 1
+    assert panels[0].get_title() == "a\ntruth b"
+    assert {bar.get_height() for bar in panels[2 * MOST_CHANNELS].patches} == {11}
+    assert_draws(figure)
+
+
+def test_a_channel_without_values_is_drawn() -> None:
+    steps = np.full((4, 1), np.nan)
+    figure = attributed_sequences([steps], [np.zeros((4, 1))], ["a"], channels=["$x$"], baseline=np.zeros(1))
+    assert_draws(figure)
+
+
+def test_long_and_empty_texts_are_drawn() -> None:
+    words = [f"word{number}" for number in range(400)]
+    values = np.zeros(400)
+    values[300] = 1.0
+    tokens = [words, [], ["$5", "\n", "x" * 500]]
+    figure = attributed_texts(tokens, [values, np.zeros(0), np.ones(3)], ["long", "empty", "odd"], classes=False)
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert "word300" in texts
+    assert "word0" not in texts
+    assert any(text.startswith(f"long; {MOST_LINES} of ") for text in texts)
+    assert "empty; no words" in texts
+    assert_draws(figure)

@@ -47,13 +47,17 @@ USES = {
         {*CLASSES, "worst_errors", "filters", "feature_maps", "nearest_training_images", "occlusion_maps"},
         ["prediction", "probability_bottom", "probability_top"], {"filters": 8, "units": 32},
     ),
-    "sequences": Use("sequence/gru", "sequences", {}, "accuracy", {*CLASSES, "accuracy_by_length"}, TWO, {"units": 16}),
+    "sequences": Use(
+        "sequence/gru", "sequences", {}, "accuracy", {*CLASSES, "accuracy_by_length", "integrated_gradients"}, TWO,
+        {"units": 16},
+    ),
     "long table": Use(
         "sequence/lstm", "long_table", {"series": "sensor", "time": "day", "target": "kind"}, "accuracy",
-        {*CLASSES, "accuracy_by_length"}, ["prediction", "probability_down", "probability_up"], {"units": 16},
+        {*CLASSES, "accuracy_by_length", "integrated_gradients"},
+        ["prediction", "probability_down", "probability_up"], {"units": 16},
     ),
     "texts": Use(
-        "sequence/rnn", "texts", {"target": "label", "text": "message"}, "accuracy", CLASSES,
+        "sequence/rnn", "texts", {"target": "label", "text": "message"}, "accuracy", {*CLASSES, "integrated_gradients"},
         ["prediction", "probability_ham", "probability_spam"], {"units": 16},
     ),
     "table of groups": Use(
