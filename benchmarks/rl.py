@@ -321,7 +321,10 @@ def _aims(results: Results, pairs: list[Pair], ratios: dict[tuple[str, str], lis
         what = f"CPU time, times {rival}'s; geometric mean of {len(values)}{way}"
         lines.append((what, f"{mean:.2f}", f"{most:g}", judged([mean], most), f"{hoped:g}", judged([mean], hoped)))
     if OUTSIDE_PAIR in pairs:
-        ours, rivals = (_outside_ms(results.rows[_key(OUTSIDE_PAIR, side, PROFILE)]) for side in OUTSIDE_PAIR.sides)
+        ours, rivals = (
+            _outside_ms(results.rows[_key(OUTSIDE_PAIR, side, PROFILE)])
+            for side in (OUTSIDE_PAIR.first, OUTSIDE_PAIR.rival)
+        )
         what = f"time outside the environment a step on {OUTSIDE_PAIR.environment}, times {OUTSIDE_PAIR.rival}'s"
         met = judged([ours / rivals], OUTSIDE_AIM)
         lines.append((what, f"{ours / rivals:.2f}", f"{OUTSIDE_AIM:g}", met, f"{OUTSIDE_AIM:g}", met))
