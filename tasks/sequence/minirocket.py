@@ -77,7 +77,7 @@ def build(hp: keras_tuner.HyperParameters, spec: Spec) -> keras.Model:
 def _add_steps(inputs: dict[str, Any], spec: Spec) -> tuple[Any, int]:
     """Return the steps (B, T, F), of a text one column per token, and the length of the longest sequence."""
     kept = spec.options.get("max_length") or math.inf
-    if CODES not in inputs:
+    if STEPS in inputs:
         return inputs[STEPS], int(min(kept, spec.only(SequenceInput).greatest_length))
     text = spec.only(TextInput)
     size = len(text.vocabulary) + 1

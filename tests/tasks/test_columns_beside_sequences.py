@@ -70,6 +70,19 @@ def test_other_models_take_columns(model: str, table: pd.DataFrame) -> None:
     assert men[0] - women[0] > 0.05  # the first class is "ill"
 
 
+@pytest.mark.parametrize("model", ["sequence/minirocket", "sequence/gru"])
+def test_categories_of_many_levels_and_missing_cells(model: str, table: pd.DataFrame) -> None:
+    number = table["patient"].str[1:].astype(int)
+    changed = table.assign(town="town " + (number % 30).astype(str), age=table["age"].where(number % 3 > 0))
+    options = {**OPTIONS, "static": ["town", "age", "sex"]}
+    run = zoo.train(
+        model, changed, target="outcome", options=options, epochs=2, baselines="all", figures=True, quiet=True
+    )
+    assert "statistics_forest" in run.baselines
+    unseen = changed.drop(columns="outcome").assign(town="another town")
+    assert np.isfinite(run.load().predict_proba(unseen)).all()
+
+
 @pytest.mark.parametrize(
     ("static", "message"),
     [

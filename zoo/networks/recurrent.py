@@ -130,11 +130,11 @@ def build_sequence_model(
     """
     preprocessing = preprocess_sequence(spec)
     inputs = preprocessing.tensors()
-    if CODES in inputs:
+    if STEPS in inputs:
+        steps = inputs[STEPS]
+    else:
         size = len(spec.only(TextInput).vocabulary) + 1
         steps = keras.layers.Embedding(size, embedding, name="embedding")(inputs[CODES])
-    else:
-        steps = inputs[STEPS]
     real = RealSteps(name="real_steps")(steps, inputs[LENGTH])
     output, loss = add_head(_join_columns(hidden(steps, real), inputs, spec), spec, knobs)
     knobs.training(spec.rows)
