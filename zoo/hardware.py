@@ -70,6 +70,27 @@ class Hardware:
         return _create_strategy(tuple(names[:number])).scope() if number > 1 else nullcontext()
 
 
+def find_inner_optimizer(optimizer: Any) -> Any:
+    """Return the optimizer that has moments and averages, which with ``mixed_float16`` is inside another.
+
+    Args:
+        optimizer: Optimizer of a compiled network.
+    """
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def build_optimizer(network: Any) -> None:
+    """Create the variables of a network's optimizer, unless it has them.
+
+    Keras' optimizer for ``mixed_float16`` would create some of its variables again.
+
+    Args:
+        network: Compiled network.
+    """
+    if not network.optimizer.built:
+        network.optimizer.build(network.trainable_variables)
+
+
 def _list_devices() -> list[str]:
     """Return the names of the GPUs, or of the CPUs if there are none."""
     import tensorflow as tf

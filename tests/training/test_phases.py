@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from zoo.hardware import Hardware
 from zoo.models.phases import Phase, PhasedTraining
 from zoo.training.fit_loop import fit
 from zoo.training.fit_settings import FitSettings
@@ -79,6 +80,21 @@ def test_a_phase_begins_with_a_new_optimizer() -> None:
         order = np.random.default_rng([0, epoch]).permutation(len(X))
         plain.fit({"x": X[order]}, TRAIN.y[order], batch_size=16, shuffle=False, verbose=0)
     np.testing.assert_allclose(kernel(phased), kernel(plain), atol=1e-6)
+
+
+def test_phases_of_mixed_precision(tmp_path: Path) -> None:
+    def create_network() -> keras.Model:
+        with Hardware("mixed_float16").apply():
+            return network()
+
+    path, mixed, plain = tmp_path / "checkpoint", create_network(), network()
+    train(mixed, 4)
+    train(plain, 4)
+    np.testing.assert_allclose(kernel(mixed), kernel(plain), atol=0.01)
+    train(create_network(), 4, checkpoint=path, recorder=MemoryRecorder(3))
+    resumed = create_network()
+    train(resumed, 4, checkpoint=path)
+    np.testing.assert_array_equal(kernel(resumed), kernel(mixed))
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "sgd"])

@@ -8,6 +8,8 @@ from typing import Any
 
 import keras
 
+from zoo.hardware import build_optimizer, find_inner_optimizer
+
 
 @dataclass(frozen=True, eq=False)
 class Phase:
@@ -46,7 +48,7 @@ class PhasedTraining:
         self.phase: Phase | None = None
         self.base_rate = float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
         if self.phases:  # one optimizer for all phases knows all variables
-            network.optimizer.build(network.trainable_variables)
+            build_optimizer(network)
 
     @property
     def last_start(self) -> int:
@@ -75,7 +77,7 @@ class PhasedTraining:
         self.phase = phase
         if epoch == phase.start:
             if epoch:
-                _reset(self.network.optimizer)
+                _reset(find_inner_optimizer(self.network.optimizer))
             self.network.optimizer.learning_rate = self.base_rate * phase.rate
         return phase
 

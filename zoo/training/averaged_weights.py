@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import keras
 
-
-def find_inner_optimizer(optimizer: Any) -> Any:
-    """Return the optimizer that has moments and averages, which with ``mixed_float16`` is inside another."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
+from zoo.hardware import find_inner_optimizer
 
 
 @contextmanager

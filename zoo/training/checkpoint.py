@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.hardware import build_optimizer
 
 Groups = Mapping[str, Sequence[Any]]
 
@@ -81,7 +82,7 @@ def restore_checkpoint(path: Path, groups: Groups) -> tuple[dict[str, Any], list
 
 def list_network_variables(network: keras.Model) -> list[Any]:
     """Return all variables of a network without duplicates: weights, seeds, metrics and optimizer variables."""
-    network.optimizer.build(network.trainable_variables)
+    build_optimizer(network)
     return _unique([*network.variables, *network.optimizer.variables])
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.training.averaged_weights import find_inner_optimizer
+from zoo.hardware import build_optimizer, find_inner_optimizer
 from zoo.training.epochs import CompiledEpochs, gather_rows
 from zoo.training.preprocessed_arrays import Arrays
 
@@ -30,7 +30,7 @@ class DistributedEpochs(CompiledEpochs):
 
     def _build_state(self, batch: Any) -> None:
         with self.strategy.scope():
-            self.network.optimizer.build(self.network.trainable_variables)
+            build_optimizer(self.network)
         optimizer = find_inner_optimizer(self.network.optimizer)
         if optimizer.clipnorm or optimizer.global_clipnorm:
             optimizer._clip_gradients = partial(_clip_sum, type(optimizer)._clip_gradients, optimizer)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from zoo.data.ragged import Ragged
+from zoo.hardware import build_optimizer
 from zoo.portable.preprocessing import name_length_input
 from zoo.training.preprocessed_arrays import CHUNK, Arrays, iterate_batches, limit_rows
 
@@ -101,7 +102,7 @@ class CompiledEpochs:
 
     def _build_state(self, batch: Any) -> None:
         """Create the variables of optimizer, loss and metrics, which a compiled function cannot create."""
-        self.network.optimizer.build(self.network.trainable_variables)
+        build_optimizer(self.network)
         self.network.test_step(batch)
         self.network.reset_metrics()
 

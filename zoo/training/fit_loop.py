@@ -10,10 +10,11 @@ import keras
 import numpy as np
 
 from zoo.errors import UsageError
+from zoo.hardware import find_inner_optimizer
 from zoo.models.activations import check_trainable
 from zoo.models.built_model import Trainer
 from zoo.models.phases import Phase, PhasedTraining
-from zoo.training.averaged_weights import apply_averaged_weights, find_inner_optimizer, keep_raw_weights
+from zoo.training.averaged_weights import apply_averaged_weights, keep_raw_weights
 from zoo.training.distributed_epochs import create_epochs
 from zoo.training.epochs import (
     CompiledEpochs,
