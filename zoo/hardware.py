@@ -88,7 +88,8 @@ def build_optimizer(network: Any) -> None:
         network: Compiled network.
     """
     if not network.optimizer.built:
-        network.optimizer.build(network.trainable_variables)
+        with network.distribute_strategy.scope():
+            network.optimizer.build(network.trainable_variables)
 
 
 def _list_devices() -> list[str]:

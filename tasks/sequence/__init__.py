@@ -43,7 +43,7 @@ class Options(TaskOptions):
     @field_validator("static", mode="before")
     @classmethod
     def _as_names(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str) else value
+        return (value,) if isinstance(value, str) else tuple(dict.fromkeys(value))
 
     @field_validator("unit", mode="before")
     @classmethod

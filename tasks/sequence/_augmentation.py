@@ -9,7 +9,7 @@ import keras_tuner
 from keras import ops
 
 from zoo.errors import UsageError
-from zoo.spec import Spec, TextInput
+from zoo.spec import SequenceInput, Spec, TextInput
 
 LIMITS = {"slicing": 0.9, "jitter": 2.0, "scaling": 2.0}
 
@@ -28,17 +28,19 @@ def declare_augmentation(hp: keras_tuner.HyperParameters, spec: Spec) -> dict[st
     return amounts
 
 
-def add_augmentation(steps: Any, real: Any, amounts: dict[str, float]) -> tuple[Any, Any]:
+def add_augmentation(steps: Any, real: Any, amounts: dict[str, float], spec: Spec) -> tuple[Any, Any]:
     """Return steps (B, T, F) that are changed in training, and the mask of real steps (B, T).
 
     Args:
         steps: (B, T, F).
         real: Mask of real steps (B, T).
         amounts: From :func:`declare_augmentation`.
+        spec: Spec of the sequences.
     """
     if not any(amounts.values()):
         return steps, real
-    layer = AugmentSteps(amounts["slicing"], amounts["jitter"], amounts["scaling"], name="augment")
+    columns = len(spec.only(SequenceInput).mean)
+    layer = AugmentSteps(amounts["slicing"], amounts["jitter"], amounts["scaling"], columns=columns, name="augment")
     return layer(steps, real)
 
 
@@ -54,6 +56,8 @@ class AugmentSteps(keras.layers.Layer):
         slicing: Largest fraction of the steps that are left out, at the beginning and the end together.
         jitter: Standard deviation of the noise that each value gets, in standard deviations of its column.
         scaling: Standard deviation of the factor around 1 that all values of a column are multiplied by.
+        columns: Number of columns of values, from the first; others say which values are missing, and get neither
+            noise nor another scale. None for all.
         seed: Random seed; by default from Keras.
 
     Call arguments:
@@ -63,10 +67,17 @@ class AugmentSteps(keras.layers.Layer):
     """
 
     def __init__(
-        self, slicing: float = 0.0, jitter: float = 0.0, scaling: float = 0.0, seed: int | None = None, **options: Any
+        self,
+        slicing: float = 0.0,
+        jitter: float = 0.0,
+        scaling: float = 0.0,
+        columns: int | None = None,
+        seed: int | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **options})  # 16 bits are too few for positions
-        self.slicing, self.jitter, self.scaling, self.seed = slicing, jitter, scaling, seed
+        self.slicing, self.jitter, self.scaling, self.columns = slicing, jitter, scaling, columns
+        self.seed = seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
 
@@ -74,14 +85,15 @@ class AugmentSteps(keras.layers.Layer):
         """Return steps (B, T, F) and mask (B, T)."""
         if not training:
             return steps, real
-        rows, length, width = ops.shape(steps)[0], ops.shape(steps)[1], steps.shape[-1]
+        rows, length, width = ops.shape(steps)[0], ops.shape(steps)[1], self.columns or steps.shape[-1]
         if self.slicing:
             steps, real = self._slice(steps, real, rows, length)
+        values, indicators = steps[..., :width], steps[..., width:]
         if self.scaling:
-            steps = steps * (1 + self.scaling * keras.random.normal((rows, 1, width), seed=self.seed_generator))
+            values = values * (1 + self.scaling * keras.random.normal((rows, 1, width), seed=self.seed_generator))
         if self.jitter:
-            steps = steps + self.jitter * keras.random.normal((rows, length, width), seed=self.seed_generator)
-        return steps, real
+            values = values + self.jitter * keras.random.normal((rows, length, width), seed=self.seed_generator)
+        return ops.concatenate([values, indicators], axis=-1), real
 
     def _slice(self, steps: Any, real: Any, rows: Any, length: Any) -> tuple[Any, Any]:
         """Return a random window of each sequence, of at least one step."""
@@ -101,4 +113,4 @@ class AugmentSteps(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the constructor's arguments."""
         amounts = {name: getattr(self, name) for name in LIMITS}
-        return {**super().get_config(), **amounts, "seed": self.seed}
+        return {**super().get_config(), **amounts, "columns": self.columns, "seed": self.seed}

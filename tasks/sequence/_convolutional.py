@@ -37,7 +37,7 @@ def build_convolutional_model(
     dropout, augmentation = knobs.get("dropout"), declare_augmentation(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
-        steps, real = add_augmentation(steps, real, augmentation)
+        steps, real = add_augmentation(steps, real, augmentation, spec)
         hidden = add_layers(steps, real)
         if statistics:
             hidden = join_statistics(hidden, steps, real)

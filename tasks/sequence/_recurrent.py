@@ -37,7 +37,7 @@ def build_recurrent_model(hp: keras_tuner.HyperParameters, spec: Spec, kind: typ
     window, augmentation = declare_window(hp, spec), declare_augmentation(hp, spec)
 
     def add_hidden(steps: Any, real: Any) -> Any:
-        steps, real = add_augmentation(steps, real, augmentation)
+        steps, real = add_augmentation(steps, real, augmentation, spec)
         inputs, mask = GroupSteps(window, name="windows")(steps, real) if window > 1 else (steps, real)
         hidden = add_recurrent_layers(
             inputs, mask, knobs, kind=kind, units=units, layers=layers, bidirectional=bidirectional, summary=summary

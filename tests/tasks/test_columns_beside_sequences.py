@@ -88,7 +88,7 @@ def test_categories_of_many_levels_and_missing_cells(model: str, table: pd.DataF
     [
         ("sexx", "no column 'sexx' for --static"),
         ("value", "'value' of --static changes within series p0; it must be constant"),
-        ("day", "day is the series, the time or the target already"),
+        ("day", "day is the series, the time, the target"),
     ],
 )
 def test_wrong_columns_are_refused(static: str, message: str, table: pd.DataFrame) -> None:
@@ -96,6 +96,31 @@ def test_wrong_columns_are_refused(static: str, message: str, table: pd.DataFram
         zoo.train(
             "sequence/gru", table, target="outcome", options={**OPTIONS, "static": static}, figures=False, quiet=True
         )
+
+
+@pytest.mark.parametrize(
+    ("options", "job", "message"),
+    [
+        ({"static": "age"}, {"drop": ["age"]}, "age is the series, the time"),
+        ({"static": "age"}, {"split": "group=age"}, "age has another use"),
+        ({"static": "remark"}, {}, "column remark has texts; only numbers, categories and dates"),
+    ],
+)
+def test_columns_with_another_use_are_refused(
+    options: dict[str, str], job: dict[str, object], message: str, table: pd.DataFrame
+) -> None:
+    remarks = {name: f"{name} was seen by doctor {index * 37 % 91} on a day" for index, name in
+               enumerate(table["patient"].unique())}  # fmt: skip
+    table = table.assign(remark=table["patient"].map(remarks))
+    with pytest.raises(UsageError, match=message):
+        zoo.train(
+            "sequence/gru", table, target="outcome", options={**OPTIONS, **options}, **job, figures=False, quiet=True
+        )
+
+
+def test_a_missing_column_is_named_in_prediction(run: zoo.Run, table: pd.DataFrame) -> None:
+    with pytest.raises(DataError, match="the column 'sex' that the model needs is missing"):
+        run.load().predict(table.drop(columns=["outcome", "sex"]))
 
 
 def test_reserved_names_are_refused(table: pd.DataFrame) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from zoo.tasks.sequence._augmentation import AugmentSteps
@@ -16,7 +18,7 @@ REAL = np.arange(LENGTH)[None] < COUNTS[:, None]
 STEPS = (np.where(REAL, np.arange(LENGTH), -1)[..., None] + np.zeros(2)).astype(np.float32)
 
 
-def _changed(**amounts: float) -> tuple[np.ndarray, np.ndarray]:
+def _changed(**amounts: Any) -> tuple[np.ndarray, np.ndarray]:
     steps, real = AugmentSteps(**amounts, seed=1)(STEPS, REAL, training=True)
     return np.asarray(steps), np.asarray(real)
 
@@ -53,6 +55,12 @@ def test_noise_and_scale_have_the_size_that_they_say() -> None:
     long = COUNTS > 5
     scaled = _changed(scaling=0.1)[0][long]
     np.testing.assert_allclose(scaled[:, 4] / 4, scaled[:, 2] / 2, rtol=1e-5)  # one factor for all steps
+
+
+def test_columns_that_say_what_is_missing_are_not_changed() -> None:
+    steps, _ = _changed(jitter=0.5, scaling=0.5, columns=1)
+    assert np.array_equal(steps[..., 1], STEPS[..., 1])
+    assert not np.array_equal(steps[..., 0], STEPS[..., 0])
 
 
 @pytest.mark.parametrize(("name", "amount"), [("slicing", 0.95), ("jitter", -0.1), ("scaling", 3.0)])

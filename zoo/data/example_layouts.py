@@ -164,7 +164,7 @@ class SequenceLayout:
         if not has_arrays and not isinstance(source, Table):
             self.text = self._text_column(table)
             if self.static:
-                message = "it is for sequences of numbers; models of tables read texts and other columns together"
+                message = "--static is for sequences of numbers; models of tables read texts and other columns together"
                 raise UsageError(message, where="static")
         return table
 
@@ -183,19 +183,30 @@ class SequenceLayout:
         ignored = [str(column) for column in frame if column not in (name, self.series, *self.static)]
         inputs, notes = [input_], _ignored(ignored)
         if self.static:
+            absent = [name for name in self.static if name not in frame]
+            if absent:
+                raise UsageError(f"{absent[0]} has another use, such as a group or a weight", where="static")
             described, notes_of_columns = describe_table(frame[[*self.static]], (), task)
+            texts = [column.name for column in described.of_kind(TextInput)]
+            if texts:
+                message = f"column {texts[0]} has texts; only numbers, categories and dates are read beside a sequence"
+                raise UsageError(message, where="static")
             inputs += described.inputs
             notes += notes_of_columns
         return Spec(task, tuple(inputs), targets, len(frame)), notes
 
     def _check_static(self, table: Table) -> None:
         columns = [str(column) for column in table.frame.columns]
+        arrays = find_array_columns(table.frame)
         for name in self.static:
+            if name not in columns and self.columns is not None:
+                raise DataError(f"the column {name!r} that the model needs is missing", where=table.source)
             if name not in columns:
                 message = f"there is no column {name!r} for --static; columns: {join_first(columns, MOST_NAMES)}"
                 raise DataError(message, where=table.source, nearest=find_nearest_name(name, columns))
-            if name in (self.series, self.time, *self.targets):
-                raise UsageError(f"{name} is the series, the time or the target already", where="static")
+            if name in (self.series, self.time, *self._targets(table), self.split, *self.drop) or name in arrays:
+                message = "is the series, the time, the target, a split, a sequence or a column that is dropped"
+                raise UsageError(f"{name} {message}", where="static")
             if name in RESERVED:
                 raise UsageError(f"a column beside a sequence cannot be called {name}; rename it", where="static")
 

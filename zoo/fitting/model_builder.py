@@ -19,6 +19,7 @@ from zoo.models.shared_hyperparameters import Knobs
 from zoo.registry import is_pattern, match_entries, resolve
 from zoo.seeding import seed_everything
 from zoo.spec import Spec
+from zoo.supervised.supervised_task import SupervisedTask
 from zoo.task import Task, find_task, load_task
 from zoo.training.fit_settings import FitSettings
 
@@ -53,6 +54,8 @@ class ModelBuilder:
 
     def build_model(self, hp: Any, spec: Spec, *, seed: int) -> BuiltModel:
         """Return the network and its preprocessing, built with the given seed."""
+        if self.hardware.devices != 1 and not isinstance(self.task, SupervisedTask):
+            raise UsageError(f"models of {self.task.name} are trained on one device", where="devices")
         seed_everything(seed)
         if self.build is None:
             return self.task.adopt(self.keras_model, spec)
@@ -63,13 +66,16 @@ class ModelBuilder:
             if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
                 raise
             raise JobError(f"{self.name}: the network does not fit into memory with these hyperparameters") from error
-        built_model.is_mixed = self.hardware.precision != "float32"
+        name = hp.values.get(MODEL, self.name) if self.models else self.name
         if built_model.trainer is not None and not self.hardware.is_default:
             raise UsageError(
-                f"{self.name} has a training of its own, in float32 and on one device",
+                f"{name} has a training of its own, in float32 and on one device",
                 where="devices" if self.hardware.precision == "float32" else "precision",
             )
-        return built_model if built_model.preprocessing is not None else self.task.adopt(built_model.network, spec)
+        if built_model.preprocessing is None:
+            built_model = self.task.adopt(built_model.network, spec)
+        built_model.is_mixed = self.hardware.precision != "float32"
+        return built_model
 
     def build_checked(
         self, fixed: Mapping[str, Any], spec: Spec, *, seed: int, ranges: Mapping[str, Range] | None = None

@@ -91,7 +91,10 @@ class TrainJob(DataJob):
         "float32", "Precision of training: mixed computes in 16 bits, which is faster on GPUs.", theme="Training"
     )
     devices: Annotated[int, Field(ge=1)] | Literal["all"] = declare_option(
-        1, "Number of GPUs to train on, each with a part of each batch, or all.", theme="Training", metavar="N|all"
+        1,
+        "Number of GPUs (or CPUs, without any) to train on, each with a part of each batch, or all.",
+        theme="Training",
+        metavar="N|all",
     )
     track_layers: bool = declare_option(
         False, "Log the gradient norm and dead units of each layer after each epoch.", theme="Training"

@@ -97,7 +97,7 @@ class ChangeColors(keras.layers.Layer):
     """
 
     def __init__(self, brightness: float, contrast: float, seed: int | None = None, **options: Any) -> None:
-        super().__init__(**{"dtype": "float32", **options})  # 16 bits are too few for positions
+        super().__init__(**{"dtype": "float32", **options})
         self.brightness, self.contrast, self.seed = brightness, contrast, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
         self.built = True
@@ -124,6 +124,9 @@ class ChangeColors(keras.layers.Layer):
 class Rotate(keras.layers.RandomRotation):
     """Random rotation that does nothing unless ``training`` is true; Keras' own is on by default."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"dtype": "float32", **options})
+
     def call(self, data: Any, training: bool = False) -> Any:
         """Return images (B, H, W, C)."""
         return super().call(data, training=training)
@@ -133,6 +136,9 @@ class Rotate(keras.layers.RandomRotation):
 class Blur(keras.layers.RandomGaussianBlur):
     """Random blur that does nothing unless ``training`` is true; Keras' own is on by default."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"dtype": "float32", **options})
+
     def call(self, data: Any, training: bool = False) -> Any:
         """Return images (B, H, W, C)."""
         return super().call(data, training=training)
@@ -141,6 +147,9 @@ class Blur(keras.layers.RandomGaussianBlur):
 @keras.saving.register_keras_serializable("zoo")
 class Erase(keras.layers.RandomErasing):
     """Random erasing that does nothing unless ``training`` is true; Keras' own is on by default."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **{"dtype": "float32", **options})
 
     def call(self, data: Any, training: bool = False) -> Any:
         """Return images (B, H, W, C)."""

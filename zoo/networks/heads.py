@@ -90,7 +90,9 @@ def _add_output(x: Any, target: Target, name: str, dense: Callable[..., Any]) ->
 
 def _activate(x: Any, kind: str, activation: str, name: str) -> Any:
     # float32 under any precision policy, since probabilities are scored and compared.
-    return keras.layers.Activation(activation, dtype="float32", name=name)(x) if kind == "class" else x
+    if kind == "class":
+        return keras.layers.Activation(activation, dtype="float32", name=name)(x)
+    return keras.layers.Activation("linear", dtype="float32", name="number")(x) if x.dtype != "float32" else x
 
 
 def _loss(name: str, target: Target, smoothing: float) -> keras.losses.Loss:

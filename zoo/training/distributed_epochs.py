@@ -14,12 +14,15 @@ from zoo.hardware import build_optimizer, find_inner_optimizer
 from zoo.training.epochs import CompiledEpochs, gather_rows
 from zoo.training.preprocessed_arrays import Arrays
 
+WEIGHTED_MEAN = "mean_with_sample_weight"  # reduction of a loss
+
 
 class DistributedEpochs(CompiledEpochs):
     """Runs epochs of a network that was built in the scope of a ``tf.distribute`` strategy.
 
     Batches have the same rows as on a single device, and the weights end up the same, up to rounding, if no layer
-    depends on the whole batch or on chance, as batch normalization and dropout do.
+    depends on the whole batch or on chance, as batch normalization and dropout do. The training loss that is reported
+    is a mean over devices, and may differ a little.
 
     Args:
         network: Compiled Keras model, built in the scope of a strategy.
@@ -29,8 +32,7 @@ class DistributedEpochs(CompiledEpochs):
     """
 
     def _build_state(self, batch: Any) -> None:
-        with self.strategy.scope():
-            build_optimizer(self.network)
+        build_optimizer(self.network)
         optimizer = find_inner_optimizer(self.network.optimizer)
         if optimizer.clipnorm or optimizer.global_clipnorm:
             optimizer._clip_gradients = partial(_clip_sum, type(optimizer)._clip_gradients, optimizer)
@@ -38,8 +40,22 @@ class DistributedEpochs(CompiledEpochs):
         self.network.reset_metrics()
 
     def _create_run(self, width: int, *, xla: bool) -> Callable[..., None]:
-        step = tf.function(lambda batch: self.strategy.run(self.network.train_step, args=(batch,)), autograph=False)
-        return partial(self._run_steps, step, width)
+        return partial(self._run_steps, tf.function(self._train, autograph=False), width)
+
+    def _train(self, batch: Any) -> Any:
+        """Train a step; a mean that is weighted becomes a sum, since :meth:`_split` divides by all devices' weights."""
+        loss, weighted = self.network.loss, self._has_weighted_mean
+        if weighted:
+            loss.reduction = "sum_over_batch_size"
+        try:
+            return self.strategy.run(self.network.train_step, args=(batch,))
+        finally:
+            if weighted:
+                loss.reduction = WEIGHTED_MEAN
+
+    @property
+    def _has_weighted_mean(self) -> bool:
+        return getattr(self.network.loss, "reduction", None) == WEIGHTED_MEAN
 
     @property
     def strategy(self) -> Any:
@@ -61,12 +77,15 @@ class DistributedEpochs(CompiledEpochs):
         devices = self.strategy.num_replicas_in_sync
         size = -(-len(rows) // devices)
         padded = np.resize(rows, size * devices)
-        share = np.where(np.arange(size * devices) < len(rows), size * devices / len(rows), 0.0).astype(np.float32)
+        weights = data[2]
+        weighted = weights is not None and self._has_weighted_mean
+        total = float(tf.reduce_sum(tf.gather(weights, rows))) if weighted else len(rows)
+        share = np.where(np.arange(size * devices) < len(rows), size * devices / total, 0.0).astype(np.float32)
 
         def gather_part(context: Any) -> Any:
             part = slice(context.replica_id_in_sync_group * size, (context.replica_id_in_sync_group + 1) * size)
             x, y, weight = gather_rows(data, tf.constant(padded[part]), {**self.longest, self.name: width})
-            if len(rows) < len(padded):
+            if weighted or len(rows) < len(padded):
                 weight = share[part] if weight is None else weight * tf.cast(share[part], weight.dtype)
             return x, y, weight
 

@@ -245,8 +245,11 @@ def can_compile(network: keras.Model) -> str | None:
             return f"the model overrides {method}"
     if network.run_eagerly:
         return "the model is compiled to run eagerly"
-    if not isinstance(getattr(network, "_distribute_strategy", None), tf.distribute.MirroredStrategy | None):
-        return "the model is distributed by another strategy than tf.distribute.MirroredStrategy"
+    strategy = getattr(network, "_distribute_strategy", None)
+    if strategy is not None and not (
+        isinstance(strategy, tf.distribute.MirroredStrategy) and strategy.num_replicas_in_sync > 1
+    ):
+        return "the model is distributed by another strategy than tf.distribute.MirroredStrategy on several devices"
     return None
 
 
