@@ -43,6 +43,11 @@ class Hardware:
         """Whether networks are trained in 32 bits on one device."""
         return self == Hardware()
 
+    @property
+    def option(self) -> str:
+        """The option that differs from its default, ``precision`` before ``devices``."""
+        return "devices" if self.precision == "float32" else "precision"
+
     @contextmanager
     def apply(self) -> Iterator[None]:
         """Have networks that are built within the block use this precision and these devices.

@@ -70,7 +70,7 @@ class ModelBuilder:
         if built_model.trainer is not None and not self.hardware.is_default:
             raise UsageError(
                 f"{name} has a training of its own, in float32 and on one device",
-                where="devices" if self.hardware.precision == "float32" else "precision",
+                where=self.hardware.option,
             )
         if built_model.preprocessing is None:
             built_model = self.task.adopt(built_model.network, spec)
@@ -178,7 +178,7 @@ def create_model_builder(
         if not hardware.is_default:
             raise UsageError(
                 "the model is built already; pass a function build(hp, spec), which is called with this setting",
-                where="devices" if hardware.precision == "float32" else "precision",
+                where=hardware.option,
             )
         return ModelBuilder(model.name, load_task(task) if task else find_task(model), keras_model=model)
     if isinstance(model, keras_tuner.HyperModel):
